@@ -98,9 +98,8 @@ int adm_confirm(const struct adm *a, const char *question, struct err *e)
 int adm_parse_duration(const char *s, uint64_t *ret_seconds, struct err *e)
 {
 	if (encoding_parse_duration(s, ret_seconds) < 0)
-		return err_set(e, EINVAL,
-			       "'%s': not a duration (like 45s, 90m, 12h, 30d)",
-			       s);
+		return err_usage(
+			e, "'%s': not a duration (like 45s, 90m, 12h, 30d)", s);
 	return 0;
 }
 
@@ -127,10 +126,10 @@ int adm_parse_time(const char *s, int64_t *ret, struct err *e)
 		return 0;
 	}
 	if (encoding_parse_time(s, ret) < 0)
-		return err_set(e, EINVAL,
-			       "'%s': not a time (like 2026-11-20T08:00:00Z, "
-			       "now, -2h)",
-			       s);
+		return err_usage(e,
+				 "'%s': not a time (like 2026-11-20T08:00:00Z, "
+				 "now, -2h)",
+				 s);
 	return 0;
 }
 

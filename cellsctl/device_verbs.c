@@ -135,7 +135,7 @@ int ctl_exec_program(void *context, const void *opts, char **argv,
 	if (strcmp(*command, "--") == 0)
 		command++;
 	if (!*command)
-		return err_set(e, EINVAL, "usage: cellsctl exec VP -- COMMAND");
+		return err_usage(e, "usage: cellsctl exec VP -- COMMAND");
 	r = daemon_client_exec_start(c->daemons, argv[0], command, relay.theirs,
 				     &x, e);
 	if (r < 0)

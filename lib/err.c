@@ -12,6 +12,7 @@
 #undef err_set
 #undef err_sys
 #undef err_reason
+#undef err_usage
 #undef err_oom
 
 /* Bytes of the character at s; 0: there is no whole one. */
@@ -64,6 +65,7 @@ format_err_text(struct err *e, enum reason r, const char *fmt, va_list ap)
 	int n;
 
 	e->reason = r;
+	e->is_usage = false;
 	n = vsnprintf(e->text, sizeof(e->text), fmt, ap);
 	if (n < 0) {
 		e->text[0] = '\0';
@@ -109,6 +111,17 @@ int err_reason(struct err *e, enum reason r, const char *fmt, ...)
 	format_err_text(e, r, fmt, ap);
 	va_end(ap);
 	return normalize_errno(reason_errno(r));
+}
+
+int err_usage(struct err *e, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	format_err_text(e, REASON_NONE, fmt, ap);
+	va_end(ap);
+	e->is_usage = true;
+	return -EINVAL;
 }
 
 const char *err_code(const struct err *e)

@@ -8,10 +8,13 @@
 #ifndef LIB_ERR_H
 #define LIB_ERR_H
 
+#include <stdbool.h>
+
 #include "lib/reason.h"
 
 struct err {
 	enum reason reason; /* REASON_NONE: no code of the contract fits */
+	bool is_usage;	    /* of err_usage() */
 	char text[512];
 };
 
@@ -28,6 +31,11 @@ int err_sys(struct err *e, int code, const char *fmt, ...)
 int err_reason(struct err *e, enum reason r, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* What is wrong is the command line itself, such as an option that is missing
+ * or contradicts another. Returns -EINVAL. */
+int err_usage(struct err *e, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
 /*
  * States that the result is negative, which the compiler and its analyzer
  * cannot see here. Without it, they follow paths in callers that do not exist.
@@ -41,6 +49,7 @@ static inline int err_negative(int r)
 #define err_set(...) err_negative(err_set(__VA_ARGS__))
 #define err_sys(...) err_negative(err_sys(__VA_ARGS__))
 #define err_reason(...) err_negative(err_reason(__VA_ARGS__))
+#define err_usage(...) err_negative(err_usage(__VA_ARGS__))
 
 /* The reason code; "err.internal" if there is none. */
 const char *err_code(const struct err *e);

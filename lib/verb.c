@@ -259,7 +259,8 @@ static int run_parsed_verb(const struct verb_program *p, const struct verb *v,
 	if (r >= 0)
 		r = v->run(context, values, argv, &e);
 	if (r < 0)
-		return report_verb_failure(p, &e);
+		return e.is_usage ? verb_report_usage(&e)
+				  : report_verb_failure(p, &e);
 	if (p->finish)
 		p->finish(context);
 	return r;

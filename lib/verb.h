@@ -6,7 +6,7 @@
  *
  * Exit status: that of the verb; 0 after --help; EXIT_FAILURE if the verb
  * failed (its error is one line on stderr); EXIT_USAGE if the command line is
- * wrong.
+ * wrong or the verb returns err_usage().
  */
 #ifndef LIB_VERB_H
 #define LIB_VERB_H

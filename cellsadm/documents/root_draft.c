@@ -95,7 +95,7 @@ int root_draft_add_key_file(struct root_draft *d, const struct adm *a,
 	int r;
 
 	if (!equal)
-		return err_set(e, EINVAL, "--key %s: not NAME=FILE", spec);
+		return err_usage(e, "--key %s: not NAME=FILE", spec);
 	r = keyring_load_public(a, equal + 1, &k, NULL, e);
 	if (r < 0)
 		return r;
@@ -208,15 +208,14 @@ int root_draft_set_role(struct root_draft *d, const struct adm *a,
 	int r;
 
 	if (!equal)
-		return err_set(e, EINVAL, "--role %s: not ROLE=NAME,...:N",
-			       spec);
+		return err_usage(e, "--role %s: not ROLE=NAME,...:N", spec);
 	r = find_role_index(spec, (size_t)(equal - spec), &role, e);
 	if (r < 0)
 		return r;
 	colon = strrchr(equal, ':');
 	if (colon &&
 	    encoding_parse_number(colon + 1, DOC_THRESHOLD_MAX, &threshold) < 0)
-		return err_set(e, EINVAL, "--role %s: bad threshold", spec);
+		return err_usage(e, "--role %s: bad threshold", spec);
 	for (p = equal + 1; *p && *p != ':';) {
 		size_t len = strcspn(p, ",:");
 		int i = find_or_add_key(d, a, p, len, e);

@@ -51,9 +51,8 @@ static int write_membership_body(struct xml_writer *x,
 	int r;
 
 	if (!s->device || !s->epoch || !s->group)
-		return err_set(e, EINVAL,
-			       "a membership needs --device, --epoch and "
-			       "--group");
+		return err_usage(e, "a membership needs --device, --epoch and "
+				    "--group");
 	r = adm_parse_reference(s->group, id, &min, e);
 	if (r < 0)
 		return r;
@@ -280,7 +279,7 @@ static int write_vp_config_body(struct xml_writer *x,
 	int r;
 
 	if (!s->image)
-		return err_set(e, EINVAL, "a vp-config needs --image");
+		return err_usage(e, "a vp-config needs --image");
 	xml_writer_begin_element(x, "label");
 	xml_writer_add_text(x, s->label ? s->label : s->id);
 	xml_writer_end_element(x);

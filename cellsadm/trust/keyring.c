@@ -114,14 +114,12 @@ int keyring_open(const struct adm *a, struct keyring *ret, struct err *e)
 	AUTO(keyring_fini) struct keyring ring = { 0 };
 
 	if (a->keys.n == 0)
-		return err_set(e, EINVAL, "no key to sign with: use --key");
+		return err_usage(e, "no key to sign with: use --key");
 	if (a->keys.n > KEYRING_KEYS_MAX)
-		return err_set(e, EINVAL, "more than %d keys",
-			       KEYRING_KEYS_MAX);
+		return err_usage(e, "more than %d keys", KEYRING_KEYS_MAX);
 	if (a->keys.n > 1 && a->password_stdin)
-		return err_set(e, EINVAL,
-			       "--password-stdin is for one key; use a "
-			       "--password-file for each");
+		return err_usage(e, "--password-stdin is for one key; use a "
+				    "--password-file for each");
 	for (unsigned int i = 0; i < a->keys.n; i++) {
 		int r = keyring_load_private(a, a->keys.item[i], i,
 					     &ring.key[i], &ring.name[i], e);

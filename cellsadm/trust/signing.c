@@ -92,7 +92,7 @@ static int choose_output_path(const struct signing_options *s, const char *path,
 	else if (n > 5 && strcmp(path + n - 5, ".json") == 0)
 		*ret = strdup(path);
 	else
-		return err_set(e, EINVAL, "%s: where to? Use --out", path);
+		return err_usage(e, "%s: where to? Use --out", path);
 	return *ret && n ? 0 : err_oom(e, path);
 }
 

@@ -295,12 +295,12 @@ static int verb_access_query(void *context, const void *opts, char **argv,
 	if (r < 0)
 		return r;
 	if (o->max_age && (o->from || o->to || o->used))
-		return err_set(e, EINVAL,
-			       "--max-age is for who can, not for who did");
+		return err_usage(e,
+				 "--max-age is for who can, not for who did");
 	if (o->at && (o->from || o->to || o->used))
-		return err_set(e, EINVAL,
-			       "--at asks who could, --from and --to who did: "
-			       "use one of them");
+		return err_usage(
+			e, "--at asks who could, --from and --to who did: "
+			   "use one of them");
 	return o->from || o->to || o->used ? list_access_events(a, o, "used", e)
 					   : list_access_rights(a, o, e);
 }

@@ -284,8 +284,8 @@ static int verify_export_file(struct adm *a, const struct audit_opts *o,
 	int r = trust_root_get(a, false, &root, e);
 
 	if (r >= 0 && !o->head)
-		return err_set(e, EINVAL,
-			       "audit verify --file: --head FILE is missing");
+		return err_usage(e,
+				 "audit verify --file: --head FILE is missing");
 	if (r >= 0)
 		r = read_head_file(o->head, root, &h, &envelope, e);
 	if (r >= 0 && has_server)

@@ -67,8 +67,7 @@ static int verb_doc_new(void *context, const void *opts, char **argv,
 			"image by cells-image, a command by vp)",
 			argv[0]);
 	if (!s.id)
-		return err_set(e, EINVAL, "doc new %s: --id is missing",
-			       argv[0]);
+		return err_usage(e, "doc new %s: --id is missing", argv[0]);
 	s.version = s.version ? s.version : 1;
 	if (!s.days)
 		s.days = t == DOC_VP_CONFIG || t == DOC_DEVICE_POLICY
@@ -227,7 +226,7 @@ static int verb_doc_sign(void *context, const void *opts, char **argv,
 	int r;
 
 	if (s->out && argv[1])
-		return err_set(e, EINVAL, "--out is for one file");
+		return err_usage(e, "--out is for one file");
 	r = keyring_open(a, &ring, e);
 	for (; r >= 0 && *argv; argv++)
 		r = signing_sign_file(a, s, &ring, *argv, e);

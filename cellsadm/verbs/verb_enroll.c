@@ -168,7 +168,7 @@ static int verb_enroll_create(void *context, const void *opts, char **argv,
 	int r;
 
 	if (!o->group)
-		return err_set(e, EINVAL, "enroll create: --group is missing");
+		return err_usage(e, "enroll create: --group is missing");
 	r = fill_enrollment_uri(a, o->group, &u, e);
 	if (r >= 0)
 		r = register_enrollment(a, &u, o, &j, e);

@@ -150,11 +150,11 @@ static int verb_root_new(void *context, const void *opts, char **argv,
 	int r = 0;
 
 	if (!o->org == !o->from)
-		return err_set(e, EINVAL,
-			       "use --org for a first root, or --from for the "
-			       "version after one");
+		return err_usage(
+			e, "use --org for a first root, or --from for the "
+			   "version after one");
 	if (o->org && !encoding_is_valid_id(o->org))
-		return err_set(e, EINVAL, "--org %s: not an id", o->org);
+		return err_usage(e, "--org %s: not an id", o->org);
 	if (o->org)
 		snprintf(d.org, sizeof(d.org), "%s", o->org);
 	else

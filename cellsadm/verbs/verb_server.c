@@ -100,7 +100,7 @@ static int verb_server_add(void *context, const void *opts, char **argv,
 		c.port = ADMIN_CONFIG_PORT;
 	}
 	if (o->port > 65535)
-		return err_set(e, EINVAL, "--port: above 65535");
+		return err_usage(e, "--port: above 65535");
 	if (o->port)
 		c.port = (uint16_t)o->port;
 	r = c.name ? replace_string(&c.host, o->host, e) : err_oom(e, "add");
@@ -115,9 +115,8 @@ static int verb_server_add(void *context, const void *opts, char **argv,
 	if (r < 0)
 		return r;
 	if (!c.host || !c.ca_pem)
-		return err_set(e, EINVAL,
-			       "server '%s': --host and --ca are needed",
-			       argv[0]);
+		return err_usage(e, "server '%s': --host and --ca are needed",
+				 argv[0]);
 	r = set_pinned_root(a, &c, o->root, e);
 	return r < 0 ? r
 		     : admin_config_write(a->folder, &c, o->make_default, e);
@@ -206,7 +205,7 @@ static int verb_server_login(void *context, const void *opts, char **argv,
 	if (r < 0)
 		return r;
 	if (!o->user)
-		return err_set(e, EINVAL, "server login: --user is missing");
+		return err_usage(e, "server login: --user is missing");
 	snprintf(what, sizeof(what), "'%s' at %s", o->user, c->name);
 	if (a->password_files.n > 0)
 		r = prompt_read_file(a->password_files.item[0], false,

@@ -61,7 +61,7 @@ static int verb_user_create(void *context, const void *opts, char **argv,
 	int r;
 
 	if (!o->role)
-		return err_set(e, EINVAL, "user create: --role is missing");
+		return err_usage(e, "user create: --role is missing");
 	snprintf(what, sizeof(what), "user '%s'", argv[0]);
 	r = keyring_get_new_password(a, what, &password, e);
 	if (r < 0)
@@ -114,7 +114,7 @@ static int verb_token_create(void *context, const void *opts, char **argv,
 	int r = 0;
 
 	if (!o->role)
-		return err_set(e, EINVAL, "token create: --role is missing");
+		return err_usage(e, "token create: --role is missing");
 	if (o->ttl)
 		r = adm_parse_duration(o->ttl, &ttl, e);
 	if (r < 0)

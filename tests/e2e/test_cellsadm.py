@@ -478,6 +478,22 @@ def test_wrong_usage_is_64(desk):
         assert r.returncode == 64, (args, r.stdout, r.stderr)
 
 
+@pytest.mark.parametrize("words", [
+    "doc new vp-config --org acme --id work", "doc new device-policy --org acme", "doc new membership --org acme --id m",
+    "root new", "root new --org Acme", "root new --org acme --role alice", "root new --org acme --role root=alice:x",
+    "server add main", "server add main --host h --ca ca.pem --port 65536", "server login", "user create vera",
+    "token create laptop", "enroll create", "token create laptop --role viewer --ttl 1w",
+    "access query --at now --from -1d", "access query --max-age 1d --used", "doc sign a.xml", "doc sign a.xml b.xml --out c.json",
+    "doc sign a.xml --key alice --key bob --password-stdin"])
+def test_option_that_is_missing_or_wrong_is_64_in_one_line(desk, words):
+    desk.make_keys("alice", "bob")
+    (desk.folder / "ca.pem").write_text("-----BEGIN CERTIFICATE-----\n")
+    if not words.startswith("server add"):
+        desk.adm("server", "add", "main", "--host", "localhost", "--ca", "ca.pem", "--token", "t")
+    r = desk.adm(*words.split(), check=False)
+    assert r.returncode == 64 and r.stderr.count("\n") == 1 and not r.stdout, (words, r.stdout, r.stderr)
+
+
 def test_every_verb_stands_in_the_manual_with_its_options():
     manual = (TOP / "man/cellsadm.1").read_text()
     items = set(re.findall(r"^\.It Cm ([a-z-]+(?: [a-z-]+)?)", manual, re.M))

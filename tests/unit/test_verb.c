@@ -37,6 +37,12 @@ static int run_refused(void *context, const void *opts, char **argv,
 	return err_reason(e, REASON_SIGNATURE, "refused");
 }
 
+static int run_misused(void *context, const void *opts, char **argv,
+		       struct err *e)
+{
+	return err_usage(e, "key misuse: --number is missing");
+}
+
 static void set_new_defaults(void *opts)
 {
 	struct new_options *o = opts;
@@ -68,6 +74,7 @@ static const struct verb key_verbs[] = {
 	{ "new", "NAME", 1, 1, "make one", 1, new_options,
 	  sizeof(struct new_options), run_new, set_new_defaults },
 	{ "remove", "NAME", 1, 1, "remove one", .run = run_refused },
+	{ "misuse", "", 0, 0, NULL, .run = run_misused },
 	{ NULL },
 };
 static const struct verb exec_verbs[] = {
@@ -147,6 +154,7 @@ static const struct {
 	  "--help)\n" },
 	{ "test key x", EXIT_USAGE,
 	  "unknown verb 'x' (see test key --help)\n" },
+	{ "test key misuse", EXIT_USAGE, "key misuse: --number is missing\n" },
 	{ "test key new", EXIT_USAGE,
 	  "usage: test key new [OPTION...] NAME\n" },
 	{ "test key new a b", EXIT_USAGE, "usage: test key new" },
