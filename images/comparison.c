@@ -4,6 +4,7 @@
 #include "images/bundle.h"
 #include "lib/auto.h"
 #include "lib/chunk.h"
+#include "lib/display.h"
 #include "lib/document/doc.h"
 #include "lib/encoding.h"
 #include "lib/err.h"
@@ -145,18 +146,24 @@ bool comparison_is_same(const struct comparison *c)
 
 static void print_setting_change(const char *what, const char *a, const char *b)
 {
+	auto_free char *old = display_escape(a), *new = display_escape(b);
+
 	if (strcmp(a, b) != 0)
-		printf("%-13s %s -> %s\n", what, a, b);
+		printf("%-13s %s -> %s\n", what, old ? old : "",
+		       new ? new : "");
 }
 
 static void print_comparison_table(const struct doc_image *a,
 				   const struct doc_image *b,
 				   const struct comparison *c)
 {
+	auto_free char *old_id = display_escape(a->head.id);
+	auto_free char *new_id = display_escape(b->head.id);
 	char same[24], new[24];
 
-	printf("%-13s %s version %u -> %s version %u\n", "image", a->head.id,
-	       a->head.version, b->head.id, b->head.version);
+	printf("%-13s %s version %u -> %s version %u\n", "image",
+	       old_id ? old_id : "", a->head.version, new_id ? new_id : "",
+	       b->head.version);
 	print_setting_change("init", a->init, b->init);
 	print_setting_change("architecture", a->architecture, b->architecture);
 	print_setting_change("stop-signal", a->stop_signal, b->stop_signal);

@@ -7,6 +7,7 @@
 #include "images/verifier.h"
 #include "lib/admin_config.h"
 #include "lib/auto.h"
+#include "lib/display.h"
 #include "lib/document/doc.h"
 #include "lib/encoding.h"
 #include "lib/err.h"
@@ -41,6 +42,7 @@ static int push_image(const char *dir, const char *folder, const char *server,
 {
 	AUTO(bundle_close) struct bundle b = { 0 };
 	AUTO(http_freep) struct http *h = NULL;
+	auto_free char *state = NULL;
 	struct pusher p = { 0 };
 	char size[24];
 	int r = 0;
@@ -59,11 +61,12 @@ static int push_image(const char *dir, const char *folder, const char *server,
 		r = pusher_run(h, &b, &p, e);
 	if (r < 0)
 		return r;
+	state = display_escape(p.state);
 	encoding_format_size(p.sent_bytes, size);
 	printf("%s version %u: %" PRIu64 " of %" PRIu64
 	       " chunks sent, %s; %s at the server\n",
 	       b.image->head.id, b.image->head.version, p.sent_chunks, p.chunks,
-	       size, p.state);
+	       size, state ? state : "?");
 	return 0;
 }
 

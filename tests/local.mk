@@ -78,6 +78,9 @@ check_PROGRAMS += %D%/unit/test_json
 check_PROGRAMS += %D%/unit/test_key
 %C%_unit_test_key_LDADD = $(UNIT_LIBS)
 
+check_PROGRAMS += %D%/unit/test_comparison
+%C%_unit_test_comparison_LDADD = tests/unit/libunit.a $(IMAGE_LIBS) $(CHECK_LIBS)
+
 check_PROGRAMS += %D%/unit/test_oci
 %C%_unit_test_oci_LDADD = tests/unit/libunit.a $(IMAGE_LIBS) $(CHECK_LIBS)
 
