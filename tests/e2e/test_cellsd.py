@@ -88,7 +88,7 @@ def test_a_node_of_two_classes_needs_both(phone):
     phone.apply(["work", "personal"], rights)
     phone.policy("Start", "s", "work")
     phone.policy("Start", "s", "personal")
-    assert phone.opens("work", "autofs") and not phone.opens("personal", "autofs")
+    assert phone.opens("work", "cpu_dma_latency") and not phone.opens("personal", "cpu_dma_latency")
 
 
 def test_switch_is_fast(two):

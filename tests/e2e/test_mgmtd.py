@@ -18,6 +18,7 @@ import websocket
 
 import forge
 import harness
+import rawport
 from office import Office, Phone
 
 
@@ -546,8 +547,8 @@ def test_a_certificate_is_renewed_by_proof_of_the_key(office, phone):
 def test_a_huge_body_is_refused_early(office):
     for token, status in ((office.token, 413), ("", 401)):
         with raw(office.admin_port, office) as s:
-            s.sendall(b"POST /v1/documents HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + token.encode() +
-                      b"\r\nContent-Length: 1073741824\r\n\r\n" + b"x" * 65536)
+            rawport.send_all(s, b"POST /v1/documents HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + token.encode() +
+                             b"\r\nContent-Length: 1073741824\r\n\r\n" + b"x" * 65536)
             assert f" {status} ".encode() in s.recv(200)
 
 

@@ -64,7 +64,8 @@ def test_an_unmodified_program_is_cut_and_another_streams_at_once(phone, two):
     cut = two.rights({two.work: SHARED})
     assert cut[two.personal, "camera"] | {"KILLED": 0} == \
         {"ID": two.personal, "CLASS": 3, "HANDLES": 1, "MAPPINGS": 4, "KILLED": 0}
-    assert "DQBUF: failed: Permission denied" in viewer.wait().out
+    # It is denied where it just is: it waits for a picture, or gives a buffer back.
+    assert re.search("DQBUF: failed: Permission denied|qbuf error", viewer.wait().out)
     said = phone.run("v4l2-ctl -d /dev/video0.d2 --stream-mmap --stream-count 8").out
     assert said.count("<") == 8
     refused = phone.run("v4l2-ctl -d /dev/video0.d1 --all", check=False)
