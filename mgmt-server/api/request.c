@@ -28,8 +28,11 @@ void request_init(struct request *rq, const struct request_context *c)
 	rq->job = -1;
 }
 
+/* The answer to a log-in or to a new token holds it. */
 static void answer_fini(struct answer *a)
 {
+	if (a->body)
+		explicit_bzero(a->body, strlen(a->body));
 	free(a->body);
 	if (a->fd >= 0)
 		close(a->fd);
@@ -45,6 +48,9 @@ void request_fini(struct request *rq)
 		close(rq->job);
 	for (unsigned int i = 0; i < rq->n_args; i++)
 		free(rq->arg[i]);
+	/* A log-in's holds a password. */
+	if (rq->body)
+		explicit_bzero(rq->body, rq->len);
 	free(rq->body);
 	json_decref(rq->json);
 	json_decref(rq->audit.before);

@@ -31,10 +31,13 @@ int peer_authenticate(struct db *db, struct lws *wsi, struct token *ret,
 {
 	static const char scheme[] = "Bearer ";
 	char text[160];
+	int r;
 
 	if (lws_hdr_copy(wsi, text, sizeof(text),
 			 WSI_TOKEN_HTTP_AUTHORIZATION) <= (int)strlen(scheme) ||
 	    strncasecmp(text, scheme, strlen(scheme)) != 0)
 		return err_set(e, PROBLEM_UNAUTHORIZED, "no token was sent");
-	return token_authenticate(db, text + strlen(scheme), ret, e);
+	r = token_authenticate(db, text + strlen(scheme), ret, e);
+	explicit_bzero(text, sizeof(text));
+	return r;
 }
