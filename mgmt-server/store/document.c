@@ -220,7 +220,7 @@ int document_merge_envelope(struct db *db, struct envelope *env,
 		return 0;
 	if (r == 0)
 		r = envelope_parse(text, strlen(text), &old, e);
-	if (r < 0)
+	if (r != 0)
 		return r;
 	filter_password_proofs(db, env);
 	filter_password_proofs(db, old);
