@@ -16,6 +16,8 @@ export CELLS_LONG=$long
 
 # Tests of daemons wait most of the time.
 workers=$((2 * $(nproc) < 8 ? 2 * $(nproc) : 8))
+# A phone does its work on one processor at a time.
+phones=$(($(nproc) < 4 ? $(nproc) : 4))
 # What most changes break, for the hand.
 QUICK=(tests/e2e/test_policyd.py tests/e2e/test_agent.py tests/e2e/test_director.py tests/e2e/test_rights.py)
 logs=build/check
@@ -170,12 +172,12 @@ wait "$analyzer"
 whole analyzer $?
 # Not earlier: beside the demo's phone too, a phone's kernel takes its own
 # processors for stuck.
-stage "lab: begins beside e2e, for the phone leaves processors idle"
-suite lab build tests/lab &
+stage "lab: begins beside e2e, which leaves processors idle"
+suite lab build -n "$phones" --dist loadfile tests/lab &
 lab=$!
 stage "e2e: real programs of build-san"
-# Each file is one worker's, with daemons, bus and networks of its own. The lab
-# goes first: it takes longer, and does its work on one processor at a time.
+# Each file is one worker's, with daemons, bus and networks of its own, or with
+# a phone. The phones go first: what runs on them counts on their processors.
 NICE=4 suite e2e build-san -n "$workers" --dist loadfile tests/e2e "$@"
 report e2e $?
 stage "lab: the rest of it"
