@@ -212,19 +212,17 @@ bool desired_state_has_changed(const struct desired_state *d)
 	return d->news;
 }
 
-bool desired_state_is_current(const struct desired_state *d)
-{
-	const struct snapshot *s = d->state->snapshot;
-
-	return s && memcmp(d->snapshot, s->digest, HASH_SIZE) == 0;
-}
-
 bool desired_state_is_outdated(const struct desired_state *d)
 {
 	static const uint8_t none[HASH_SIZE];
 	const struct snapshot *s = d->state->snapshot;
 
 	return memcmp(d->snapshot, s ? s->digest : none, HASH_SIZE) != 0;
+}
+
+bool desired_state_is_current(const struct desired_state *d)
+{
+	return d->state->snapshot && !desired_state_is_outdated(d);
 }
 
 /* ---- what Apply takes */
