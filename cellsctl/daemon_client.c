@@ -3,6 +3,7 @@
 
 #include "lib/auto.h"
 #include "lib/bus.h"
+#include "lib/bus_json.h"
 #include "lib/err.h"
 
 #include <errno.h>
@@ -65,67 +66,22 @@ static int call_device_method(struct daemon_client *c, const char *method,
 		     : bus_send_call(c->bus, m, FOREVER, method, ret, e);
 }
 
-static json_t *read_string_array(sd_bus_message *m)
-{
-	json_t *list = json_array();
-	const char *s;
-
-	if (sd_bus_message_enter_container(m, 'a', "s") < 0)
-		return list;
-	while (sd_bus_message_read(m, "s", &s) > 0)
-		json_array_append_new(list, json_string(s));
-	sd_bus_message_exit_container(m);
-	return list;
-}
-
-/* The value of a variant; NULL: a type that we do not know, skipped. */
-static json_t *read_variant_value(sd_bus_message *m)
-{
-	const char *type, *s;
-	json_t *j = NULL;
-	uint32_t u;
-	uint64_t t;
-	int b;
-
-	if (sd_bus_message_peek_type(m, NULL, &type) < 0 ||
-	    sd_bus_message_enter_container(m, 'v', type) < 0)
-		return NULL;
-	if (strcmp(type, "s") == 0 && sd_bus_message_read(m, "s", &s) > 0)
-		j = json_string(s);
-	else if (strcmp(type, "u") == 0 && sd_bus_message_read(m, "u", &u) > 0)
-		j = json_integer(u);
-	else if (strcmp(type, "t") == 0 && sd_bus_message_read(m, "t", &t) > 0)
-		j = json_integer((json_int_t)t);
-	else if (strcmp(type, "b") == 0 && sd_bus_message_read(m, "b", &b) > 0)
-		j = json_boolean(b);
-	else if (strcmp(type, "as") == 0)
-		j = read_string_array(m);
-	else
-		sd_bus_message_skip(m, type);
-	sd_bus_message_exit_container(m);
-	return j;
-}
-
+/* Its name and its properties, as one object. */
 static int read_vp_entry(sd_bus_message *m, json_t *vps)
 {
-	json_t *vp = json_object();
+	auto_json json_t *vp = NULL, *properties = NULL;
 	const char *name;
 	int r = sd_bus_message_read(m, "s", &name);
 
-	json_array_append_new(vps, vp);
+	if (r >= 0)
+		r = bus_json_read_properties(m, &properties);
 	if (r < 0)
 		return r;
-	json_object_set_new(vp, "name", json_string(name));
-	r = sd_bus_message_enter_container(m, 'a', "{sv}");
-	while (r >= 0 &&
-	       (r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
-		r = sd_bus_message_read(m, "s", &name);
-		if (r >= 0)
-			json_object_set_new(vp, name, read_variant_value(m));
-		if (r >= 0)
-			r = sd_bus_message_exit_container(m);
-	}
-	return r < 0 ? r : sd_bus_message_exit_container(m);
+	vp = json_pack("{ss}", "name", name);
+	if (!vp || json_object_update(vp, properties) < 0 ||
+	    json_array_append(vps, vp) < 0)
+		return -ENOMEM;
+	return 0;
 }
 
 static int read_vp_list(sd_bus_message *m, json_t *ret)

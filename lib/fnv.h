@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * FNV-1a of 64 bits, for places in a table: take the upper half. Where somebody
- * could choose a neighbour, begin with FNV_START ^ a random number.
+ * FNV-1a with 64 bits, for hash tables: use the upper half. If an attacker
+ * could choose keys that collide, start with FNV_START ^ a random number.
+ * http://www.isthe.com/chongo/tech/comp/fnv/
  */
 #ifndef LIB_FNV_H
 #define LIB_FNV_H

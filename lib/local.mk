@@ -8,6 +8,7 @@ noinst_LIBRARIES += %D%/libcells.a
 	%D%/architecture.c %D%/architecture.h \
 	%D%/auto.h \
 	%D%/bus.c %D%/bus.h \
+	%D%/bus_json.c %D%/bus_json.h \
 	%D%/chunk.c %D%/chunk.h \
 	%D%/class.c %D%/class.h \
 	%D%/clock.c %D%/clock.h \

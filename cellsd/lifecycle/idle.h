@@ -39,7 +39,7 @@ void idle_watch_inputs(struct idle *i, const struct backend_node *nodes,
 void idle_record_activity(struct idle *i);
 /* The user did something just now. */
 void idle_record_input(struct idle *i);
-/* When that was last, boot clock; 0: not yet. */
+/* The boot time of the last input in ns; 0: there was none since the start. */
 uint64_t idle_get_input_ns(const struct idle *i);
 /* Another VP is in front, or its config has changed. */
 void idle_schedule_check(struct idle *i);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * This daemon on the system bus. Only this folder knows sd-bus: what comes in
- * is read whole into structs before anything is decided, what goes out is
- * written from structs.
+ * The connection to the system bus. Only this folder knows sd-bus: messages are
+ * read whole into structs before anything is decided, and written from
+ * structs.
  */
 #ifndef POLICYD_BUS_CONNECTION_H
 #define POLICYD_BUS_CONNECTION_H
@@ -12,9 +12,9 @@
 struct connection;
 struct err;
 
-/* The program ends when the bus does. */
+/* The program exits if the connection is lost. */
 int connection_open(sd_event *event, struct connection **ret, struct err *e);
-/* Sends what is still to be sent. */
+/* Sends queued messages first. */
 void connection_close(struct connection *c);
 
 /* The signal Pending of org.cells.Policy1: see receipt/pending.h. Returns 0 or

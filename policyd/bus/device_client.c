@@ -3,6 +3,7 @@
 
 #include "lib/auto.h"
 #include "lib/bus.h"
+#include "lib/bus_json.h"
 #include "policyd/bus/connection_internal.h"
 #include "policyd/bus/device_messages_internal.h"
 
@@ -109,7 +110,7 @@ static int read_inventory_answer(sd_bus_message *m, struct device_answer *ret)
 
 static int read_layers_answer(sd_bus_message *m, struct device_answer *ret)
 {
-	return device_messages_read_names(m, &ret->digests);
+	return bus_json_read_strings(m, &ret->digests);
 }
 
 static int read_list_answer(sd_bus_message *m, struct device_answer *ret)
@@ -126,7 +127,7 @@ static int read_apply_answer(sd_bus_message *m, struct device_answer *ret)
 
 static int read_details(sd_bus_message *m, struct device_answer *ret)
 {
-	return device_messages_read_properties(m, &ret->details);
+	return bus_json_read_properties(m, &ret->details);
 }
 
 static int read_ns(sd_bus_message *m, struct device_answer *ret)

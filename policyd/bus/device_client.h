@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The methods of org.cells.Device1, called without waiting. Each answer comes
- * later, as a struct, and for each call that was sent; but not once the bus is
- * closed.
+ * The methods of org.cells.Device1, called without waiting. Each call that was
+ * sent gets one answer, later, unless the connection is closed first.
  */
 #ifndef POLICYD_BUS_DEVICE_CLIENT_H
 #define POLICYD_BUS_DEVICE_CLIENT_H
@@ -13,28 +12,28 @@
 struct connection;
 struct device_client;
 
-/* Reports that cellsd has come, or has gone. One that another replaces goes and
- * comes. */
+/* Called when cellsd appears on the bus or leaves it. An instance that another
+ * one replaces leaves first. */
 typedef void device_client_owner_fn(void *arg, bool is_there);
 
 int device_client_new(struct connection *connection, struct device_client **ret,
 		      struct err *e);
-/* After the bus is closed. */
+/* Call after connection_close(). */
 void device_client_free(struct device_client *c);
 
-/* Hears from now on whether cellsd is there; the first time is later, too. */
+/* Starts to watch for cellsd. `changed` is not called before this returns. */
 int device_client_watch(struct device_client *c,
 			device_client_owner_fn *changed, void *arg,
 			struct err *e);
 
 enum device_result {
 	DEVICE_DONE,
-	DEVICE_REFUSED,	   /* cellsd's own verdict */
-	DEVICE_FAILED,	   /* trouble on the way to it, or back */
-	DEVICE_UNREADABLE, /* its answer is not what it should be */
+	DEVICE_REFUSED,	   /* by cellsd, with its reason */
+	DEVICE_FAILED,	   /* the bus, or cellsd went away */
+	DEVICE_UNREADABLE, /* the answer has another type */
 };
 
-/* What the call asked for is set, and only after DEVICE_DONE. */
+/* After DEVICE_DONE, the members that the call asked for are set. */
 struct device_answer {
 	enum device_result result;
 	struct err why; /* unless DEVICE_DONE */
@@ -51,11 +50,11 @@ struct device_answer {
 typedef void device_client_answer_fn(void *arg, const struct device_answer *a);
 
 struct device_call {
-	const char *what; /* is tried: for messages; not copied */
+	const char *what; /* for messages; not copied */
 	device_client_answer_fn *done;
 	void *arg;
-	/* The answer is dropped if cellsd goes first: that it will not come may
-	 * be reported when the next one is being asked already. */
+	/* Drop the answer if cellsd leaves the bus first: the error of a call
+	 * to an old instance can arrive while the next one is being asked. */
 	bool of_this_cellsd;
 };
 
@@ -74,7 +73,7 @@ int device_client_give_layer(struct device_client *c, const char *digest,
 int device_client_drop_layer(struct device_client *c, const char *digest,
 			     const struct device_call *call);
 
-/* A method that does something to a VP. */
+/* A method that acts on a VP. */
 struct device_command {
 	const char *method, *vp;
 	const char *id; /* NULL: the method takes none */
@@ -83,11 +82,11 @@ struct device_command {
 int device_client_run_command(struct device_client *c,
 			      const struct device_command *command,
 			      const struct device_call *call);
-/* The command's answer is written down: cellsd need not remember it. What it
- * says to that is not asked for. */
+/* Lets cellsd forget the command, whose receipt is stored. The answer is
+ * ignored. */
 void device_client_forget_command(struct device_client *c, const char *id);
 
-/* With the VP's passcode in fd, or its key. */
+/* fd holds the VP's passcode, or its key if is_key. */
 int device_client_unlock(struct device_client *c, const char *vp, int fd,
 			 bool is_key, const struct device_call *call);
 int device_client_set_passcode(struct device_client *c, const char *vp,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the messages of org.cells.Device1 hold, as plain structs: see
- * schema/dbus/org.cells.Device1.xml. What was read is borrowed for the call of
+ * schema/dbus/org.cells.Device1.xml. What was read is valid during the call of
  * the function that gets it.
  */
 #ifndef POLICYD_BUS_DEVICE_MESSAGES_H
@@ -25,13 +25,14 @@ struct device_inventory {
 /* A VP as List has it; the rest is for people. */
 struct device_vp {
 	const char *name;
-	const char *state; /* NULL: not said */
+	const char *state; /* NULL: none given */
 	bool is_damaged;
-	json_t *not_enforced; /* a list of names; NULL: not said */
+	json_t *not_enforced; /* a list of names; NULL: none given */
 	json_t *properties;   /* owned; has the members above */
 };
 
-/* What was cut off: so many handles and mappings of a VP, and what was left. */
+/* The handles and mappings of a VP that were revoked, and those that it kept.
+ */
 struct device_revoked {
 	const char *vp;
 	uint32_t cls, handles, mappings, kept;

@@ -6,17 +6,10 @@
 
 #include <systemd/sd-bus.h>
 
-#include "lib/json.h"
-
 struct device_inventory;
 struct device_revoked;
 struct device_state;
 struct device_vp;
-
-/* as; the caller owns *ret. */
-int device_messages_read_names(sd_bus_message *m, json_t **ret);
-/* a{sv} of simple values and lists of text; the caller owns *ret. */
-int device_messages_read_properties(sd_bus_message *m, json_t **ret);
 
 /* Inventory's answer; the caller owns ret->classes, also after an error. */
 int device_messages_read_inventory(sd_bus_message *m,

@@ -3,6 +3,7 @@
 
 #include "lib/auto.h"
 #include "lib/bus.h"
+#include "lib/bus_json.h"
 #include "lib/err.h"
 #include "lib/log.h"
 #include "policyd/bus/connection_internal.h"
@@ -44,7 +45,7 @@ static int on_changed(sd_bus_message *m, void *arg, sd_bus_error *unused)
 	int r = sd_bus_message_read(m, "sss", &v.vp, &v.state, &v.cause);
 
 	if (r >= 0)
-		r = device_messages_read_names(m, &names);
+		r = bus_json_read_strings(m, &names);
 	if (log_unreadable(r, "Changed") < 0)
 		return 0;
 	v.not_enforced = names;

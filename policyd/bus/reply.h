@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The answer that a caller waits for: sent at once, or kept for as long as the
- * work takes. One that is freed unsent lets its caller wait for nothing.
+ * The answer that a caller waits for: sent at once, or kept while the work goes
+ * on. The caller of a reply that is freed unsent waits until its time-out.
  */
 #ifndef POLICYD_BUS_REPLY_H
 #define POLICYD_BUS_REPLY_H
@@ -13,7 +13,7 @@ struct err;
 struct layer_download_wanted;
 struct reply;
 
-/* Each call of one of these answers; 0, or <0 with e. */
+/* Each of these sends the answer. Returns 0, or <0 with e. */
 int reply_send_nothing(struct reply *r, struct err *e);
 int reply_send_text(struct reply *r, const char *text, struct err *e);
 int reply_send_bytes(struct reply *r, const void *data, size_t len,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * org.cells.Policy1 on the bus: schema/dbus/org.cells.Policy1.xml. Who may call
- * a method is seen to here; what it does is its handler's.
+ * org.cells.Policy1 on the bus: schema/dbus/org.cells.Policy1.xml. This file
+ * checks who may call a method; handlers implement the methods.
  */
 #ifndef POLICYD_BUS_SERVICE_H
 #define POLICYD_BUS_SERVICE_H
@@ -39,8 +39,7 @@ struct service_bytes {
 	size_t len;
 };
 
-/* A call, borrowed by its handler: the arguments of each type in their order.
- */
+/* A call with its arguments, by type and in order. Borrowed by the handler. */
 struct service_call {
 	const char *sender; /* its unique name */
 	const char *text[2];
@@ -48,18 +47,18 @@ struct service_call {
 	uint64_t number;
 	uint32_t max;
 	int fd;
-	/* The handler answers by it, or takes it to do so later. */
+	/* The handler answers with it, or takes it to answer later. */
 	struct reply *reply;
 };
 
-/* 0; or <0 with e, which is then the answer. */
+/* Returns 0, or <0 with e, which becomes the answer. */
 typedef int service_fn(void *arg, struct service_call *call, struct err *e);
 
-/* Offers the interface, then takes the name. The handlers are not copied. */
+/* Adds the interface, then requests the name. The handlers are not copied. */
 int service_open(struct connection *connection,
 		 service_fn *const handlers[SERVICE_METHOD_COUNT], void *arg,
 		 struct service **ret, struct err *e);
-/* After the bus is closed. */
+/* Call after connection_close(). */
 void service_free(struct service *s);
 
 static inline void service_freep(struct service **s)

@@ -123,7 +123,7 @@ def one_door(path, text):
 
 # Where each program names sd-bus, as the beginning of a path; the others do not.
 BUS_DOORS = {
-    "lib": "lib/bus.",
+    "lib": "lib/bus",
     "agent": "agent/policyd_client.c",
     "cellsctl": "cellsctl/daemon_client.c",
     "policyd": "policyd/bus/",
@@ -136,7 +136,7 @@ def one_bus(path, text):
     program = path.split("/")[0]
     if not is_c(path) or program == "tests" or path.startswith(BUS_DOORS.get(program, "nowhere")):
         return None
-    if m := re.search(r'<systemd/sd-bus\.h>|"lib/bus\.h"|\bsd_bus_?\w*', text):
+    if m := re.search(r'<systemd/sd-bus\.h>|"lib/bus(_json)?\.h"|\bsd_bus_?\w*', text):
         return f"names {m[0]} outside {BUS_DOORS.get(program, 'any program that may')}"
 
 
